@@ -37,6 +37,8 @@ from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.places.away import forget_job
 from studio.jobs.places.book import HUB, Place, Places, check_place
+from studio.jobs.places.ending import Ender, EndingJobs
+from studio.jobs.places.engines import open_ender
 from studio.jobs.places.tokens import HubToken
 from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
@@ -126,6 +128,8 @@ class Studio:
         self._among = among
         self.places = Places(settings.home)
         self.hub_token = among.hub_token if among else HubToken(settings.is_public)
+        self.ending = EndingJobs(settings.home)
+        self._ender = None if among else Ender(open_ender)
         self.pool: WorkerPool = among.pool if among else Pool(settings.home, self.limits, launch=launch, room=room)
         self.jobs = Jobs(self.pool.launch)
         self.models = BaseModels(
@@ -146,6 +150,7 @@ class Studio:
             started=self.evaluations.automatic.expect,
             everybody=among.queue if among else None,
             room=self._runs_at_once,
+            let_go=lambda run: self.ending.add_run(run.path),
         )
         of_all = (lambda: len(among.queue.order(fresh=True))) if among else None
         self._queue_places = QueuePlaces(self.limits, self.scheduler.waiting, of_all=of_all)
@@ -160,7 +165,10 @@ class Studio:
 
     def _hub_token_for(self, place: str) -> str:
         """Return the access token that a worker of a place is given; empty where it needs none. Raises RunError."""
-        return self.hub_token.for_worker() if self.places.is_on_hub(place) else ""
+        if not self.places.is_on_hub(place):
+            return ""
+        self._require_own_token()
+        return self.hub_token.for_worker()
 
     def give_hub_token(self, token: str) -> None:
         """Take the access token by which the person trains on the Hugging Face Hub; an empty one forgets it.
@@ -168,7 +176,28 @@ class Studio:
         It is kept in memory alone. Raises ConfigError for what can be none.
         """
         self._require_member()
+        self._require_own_token()
         self.hub_token.give(token)
+        if self._ender is not None:
+            self._ender.tick(self.settings.home, (self.hub_token.known,), now=True)
+
+    @property
+    def has_own_token(self) -> bool:
+        """Whether an access token that is given here is that of one person: many may use a studio without accounts."""
+        return self._among is not None or not self.settings.is_public
+
+    def _require_own_token(self) -> None:
+        if not self.has_own_token:
+            raise RunError(
+                "Everybody who opens this page is the same person to the studio, so a run on the Hugging Face Hub "
+                "would be paid for with whichever access token was given last.",
+                "Let everybody sign in (`python app.py users add NAME`), or let only this machine reach the studio.",
+            )
+
+    def forget_ending_job(self, job: str) -> None:
+        """Take a person's word that a job that shall end is over. Raises RunError."""
+        self._require_member()
+        self.ending.remove(job)
 
     def _runs_at_once(self, place: str) -> int:
         """Say how many runs of this data folder may be at work at a place at once."""
@@ -351,6 +380,7 @@ class Studio:
         self._require_owner()
         if place.kind == HUB:
             check_place(place)
+            self._require_own_token()
             self.hub_token.for_worker()
         place = self.places.add(place)
         self.check_place(place.name)
@@ -415,12 +445,13 @@ class Studio:
     def move_run(self, id: str, place: str, *, nodes: int = 1) -> RunFolder:
         """Let a run go on at another place, or with an empty name on this machine, once it is queued again.
 
-        A job that is still at work on it where it was is left to itself: nothing of it comes here any more. Raises
-        RunError while the run is at work, and for a place that is not there.
+        Nothing comes here any more of a job that is still at work on it where it was; one that is paid for is ended.
+        Raises RunError while the run is at work, and for a place that is not there.
         """
         self._require_member()
         self.places.require(place, nodes=nodes)
         run = self.runs.move(id, place, nodes=nodes)
+        self.ending.add_run(run.path)
         forget_job(run.path)
         return run
 
@@ -430,6 +461,8 @@ class Studio:
         To be called about once a second.
         """
         self.pool.tick()
+        if self._ender is not None:
+            self._ender.tick(self.settings.home, (self.hub_token.known,))
         self.evaluations.automatic.tick()
         self.scheduler.tick()
 

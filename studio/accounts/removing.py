@@ -16,7 +16,8 @@ from studio.accounts.people import FOR_GOOD, TO_TRASH, Account, People
 from studio.accounts.usage import SHARED
 from studio.errors import RunError
 from studio.files import open_plain
-from studio.homes import API_KEY
+from studio.homes import API_KEY, shared_home
+from studio.jobs.places.ending import EndingJobs, add_all
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.launcher import kill_group
@@ -58,14 +59,18 @@ def remove_account(
 
 def _put_away(people: People, account: Account, *, patience_seconds: float) -> int:
     """End what an account has at work and put it into the bin."""
-    ended = end_work(people.home_of(account), patience_seconds=patience_seconds)
+    home = people.home_of(account)
+    ended = end_work(home, patience_seconds=patience_seconds)
+    add_all(home, EndingJobs(shared_home(home)))
     people.remove(account.id)
     return ended
 
 
 def _end_rest(people: People, account: Account, *, how: str, patience_seconds: float) -> int:
     """End what was just about to start when nobody could ask any more: its lock is in the folder that was moved."""
-    ended = end_work(people.bin / account.id, patience_seconds=patience_seconds)
+    home = people.bin / account.id
+    ended = end_work(home, patience_seconds=patience_seconds)
+    add_all(home, EndingJobs(shared_home(people.home_of(account))))
     if how == FOR_GOOD:
         people.delete(account.id)
     return ended

@@ -25,6 +25,8 @@ from studio.compare.chat_room import ChatRoom
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.jobs.places.book import Places
+from studio.jobs.places.ending import Ender, EndingJobs, Hub
+from studio.jobs.places.engines import open_ender
 from studio.jobs.places.tokens import HubToken
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
@@ -77,9 +79,10 @@ class Studios:
         chat: OpenChat = open_chat,
         rendering: Rendering | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ender: Callable[[str], Hub] = open_ender,
     ) -> None:
-        """`settings` are those of the whole, with the studio's own data folder. Raises RunError when another process
-        serves these accounts.
+        """`settings` are those of the whole, with the studio's own data folder. `ender` returns what ends jobs on the
+        Hub by one token. Raises RunError when another process serves these accounts.
         """
         self.settings = settings
         self.people = people
@@ -101,6 +104,10 @@ class Studios:
         self._usage: dict[str, Usage] = {}
         self._hub_tokens: dict[str, HubToken] = {}
         """By account, and longer than its studio is open: a run may start later."""
+        self._tokens_of_removed: list[HubToken] = []
+        """Those of accounts that are gone, as long as jobs that they pay for are not known to be over."""
+        self._open_ender = ender
+        self._enders: dict[Path, Ender] = {}
         self._swept_at = clock()
         self._trains: tuple[float, Mapping[Waiting, str]] = (clock(), {})
         self._elsewhere: dict[Waiting, Following] = {}
@@ -146,6 +153,7 @@ class Studios:
         """
         self._pool.tick()
         self._count_training()
+        self._end_jobs()
         for place in self.queue.places():
             if (home := self.queue.next_home(place)) is not None:
                 self._start_run(home)
@@ -166,6 +174,20 @@ class Studios:
         if self._clock() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = self._clock()
             self._sweep_visitors()
+
+    def _end_jobs(self) -> None:
+        """End the jobs of all accounts that shall end, each with the token of its account, as far as that is known."""
+        shared, accounts = self.settings.home, self.people.all()
+        with self._guard:
+            known = {id: token.known for id, token in self._hub_tokens.items()}
+            of_removed = [token.known for token in self._tokens_of_removed]
+            if of_removed and not any(each.leaving for each in accounts) and not EndingJobs(shared).all():
+                self._tokens_of_removed.clear()
+        for account in accounts:
+            home = self.people.home_of(account)
+            tokens = (known.get(account.id, ""), *(of_removed if home == shared else ()))
+            if any(tokens):
+                self._enders.setdefault(home, Ender(self._open_ender)).tick(home, tokens)
 
     def recover(self) -> tuple[str, ...]:
         """Take up what was lost with the server, of all accounts; return the ids of the runs."""
@@ -236,7 +258,9 @@ class Studios:
         with self._guard:
             found = self._studios.pop(id, None)
             self._usage.pop(id, None)
-            self._hub_tokens.pop(id, None)
+            token = self._hub_tokens.pop(id, None)
+            if token is not None and token.is_known:
+                self._tokens_of_removed.append(token)
         if found is not None:
             found.studio.chat.close()
 

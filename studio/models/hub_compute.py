@@ -23,7 +23,12 @@ _AGAIN = "It is tried again."
 _UNITS = {"second": 3600.0, "minute": 60.0, "hour": 1.0}
 """How many of what the Hub sells by there are in an hour."""
 
+_NOT_THE_HUBS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What huggingface_hub and this module raise where an answer is none that the Hub gives."""
+
 _MOST_JOBS = 1000
+_MOST_SECONDS = 10**9
+_LONGEST_SAID = 1000
 _LAST_LINES = 20
 _NAME = "name"
 """The label that the Hub shows as the name of a job."""
@@ -69,8 +74,9 @@ class HubCompute:
     def _find_owner(self, namespace: str) -> str:
         with self._in_words():
             who: Any = self._api.whoami()
-        who = who if isinstance(who, dict) else {}
-        me, orgs = str(who.get("name", "")), [each for each in who.get("orgs") or () if isinstance(each, dict)]
+            me, orgs = who["name"], [each for each in who.get("orgs") or () if isinstance(each, dict)]
+            if not isinstance(me, str) or not me:
+                raise ValueError("the Hub names nobody")
         theirs = {name.lower(): name for name in (me, *(str(each.get("name", "")) for each in orgs)) if name}
         if namespace and namespace.lower() not in theirs:
             raise RunError(
@@ -90,7 +96,7 @@ class HubCompute:
         """List what jobs can run on, with the prices that the Hub names now."""
         with self._in_words():
             found = self._api.list_jobs_hardware()
-        return tuple(_hardware(each) for each in found)
+            return tuple(filter(None, map(_hardware, found)))
 
     def run(
         self,
@@ -104,7 +110,7 @@ class HubCompute:
         variables: Mapping[str, str],
         secrets: Mapping[str, str],
     ) -> None:
-        """Start a job that the Hub ends after so many seconds."""
+        """Start a job that the Hub ends after so many seconds. After NoAnswer it may have been taken all the same."""
         with self._in_words(is_job=True):
             self._api.run_job(
                 image=image,
@@ -146,7 +152,7 @@ class HubCompute:
         """Return the last line that a job printed; empty where there is none."""
         with self._in_words(is_job=True):
             lines = list(self._api.fetch_job_logs(job_id=id, namespace=owner, tail=_LAST_LINES))
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def make_bucket(self, bucket: str) -> None:
         """Make a private bucket where it is not there. Raises RunError for one that everybody can see."""
@@ -163,7 +169,9 @@ class HubCompute:
         """Name the content of a file by its hash, and say its size; None where there is no such file."""
         with self._in_words():
             found = list(self._api.get_bucket_paths_info(bucket, [path]))
-        return (str(found[0].xet_hash), int(found[0].size)) if found else None
+            if found and int(found[0].size) < 0:
+                raise ValueError("a size below 0")
+            return (str(found[0].xet_hash), int(found[0].size)) if found else None
 
     def fetch(self, bucket: str, path: str, target: Path) -> bool:
         """Write a file of a bucket to a local path; False where it is not there."""
@@ -228,6 +236,11 @@ class HubCompute:
             raise NoAnswer(
                 f"The Hugging Face Hub ({self._address}) cannot be reached.", f"Check the network. {_AGAIN}"
             ) from error
+        except _NOT_THE_HUBS as error:
+            raise NoAnswer(
+                f"What came back from {self._address} is no answer of the Hugging Face Hub.",
+                f"A proxy or a sign-in page of the network may stand in between. {_AGAIN}",
+            ) from error
         except Exception as error:  # hf_xet raises kinds of its own, and errors of the system without a number
             is_of_xet = type(error).__module__.partition(".")[0] == "hf_xet" or isinstance(error, RuntimeError)
             if not is_of_xet and (not isinstance(error, OSError) or error.errno is not None):
@@ -269,10 +282,15 @@ class HubCompute:
         )
 
 
-def _hardware(found: Any) -> Hardware:
+def _hardware(found: Any) -> Hardware | None:
+    """Read one kind of hardware; None for one whose price is no number."""
     gpus = found.accelerator
     cards = "" if gpus is None else f" + {gpus.quantity} x {gpus.model} {gpus.vram}"
-    price = float(found.unit_cost_usd) * _UNITS.get(str(found.unit_label), float("nan"))
+    try:
+        price = float(found.unit_cost_usd) * _UNITS.get(str(found.unit_label), float("nan"))
+    except (TypeError, ValueError):
+        log.info("The Hub names a price that is no number: %.200r", found.unit_cost_usd, exc_info=True)
+        return None
     return Hardware(str(found.name), str(found.pretty_name), f"{found.cpu} + {found.ram}{cards}", round(price, 6))
 
 
@@ -281,8 +299,8 @@ def _seen(found: Any) -> SeenJob:
     return SeenJob(
         str(found.id),
         str(getattr(found.status.stage, "value", found.status.stage)),
-        found.status.message or "",
-        seconds or 0,
+        str(found.status.message or "")[:_LONGEST_SAID],
+        min(max(0, int(seconds or 0)), _MOST_SECONDS),
     )
 
 

@@ -92,11 +92,14 @@ class Scheduler:
         started: Callable[[RunFolder], object] = lambda run: None,
         everybody: FairQueue | None = None,
         room: Callable[[str], int] = lambda place: 1,
+        let_go: Callable[[RunFolder], object] = lambda run: None,
     ) -> None:
         """`launch` starts the worker of a run. `make_room` is called before that, to free the accelerator; `started`
         once it was. `everybody` is the line of all accounts, where others have it too. `room` says how many runs the
-        place of a name takes at once; this machine has none.
+        place of a name takes at once; this machine has none. `let_go` is told of a run that is to end and has no
+        worker, or none that could end what it has elsewhere.
         """
+        self._let_go_of = let_go
         self._room = room
         self._runs = runs
         self._home = home
@@ -341,6 +344,7 @@ class Scheduler:
         run = self._runs.get(id)
         self._leave_queue(run)
         if not run.is_alive():
+            self._let_go_of(run)
             return
         self._write_request(run, KEEP)
         self._stay_out(run)
@@ -394,6 +398,10 @@ class Scheduler:
 
     def delete(self, id: str) -> None:
         """Move a run to the trash. Raises RunError when it is unknown or at work."""
+        self._runs.require_allowed()
+        run = self._runs.find(id)
+        if not run.is_alive():
+            self._let_go_of(run)
         self._runs.delete(id)
         with logged(log, "A deleted run could not be taken out of the queue", RunError, level=logging.INFO):
             self.queue.remove(id)
@@ -569,6 +577,7 @@ class Scheduler:
                 asked = asked or self._ask_to_stop(run)
             if lock.holder(run.lock_path) == worker:
                 self._kill(run)
+                self._let_go_of(run)
             with logged(log, "A run that is over could not be taken out of the queue", RunError, level=logging.INFO):
                 if run.id in self.waiting() and not run.is_alive() and _is_over(run, last_event(run.events_path)):
                     self.queue.remove(run.id)

@@ -18,6 +18,7 @@ from studio.events import Event, Failed, Finished, Loading, Noted, Record, Start
 from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.places.away import Away, new_away, read_away, write_away
 from studio.jobs.places.book import Place, Places
+from studio.jobs.places.ending import EndingJobs
 from studio.jobs.places.engines import look_seconds, open_engine, open_storage, spec_of
 from studio.jobs.places.protocol import (
     REPORT,
@@ -36,7 +37,8 @@ from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.runs import lost
 from studio.runs.precision import last_loaded
-from studio.runs.store import DISCARD, KEEP, RunFolder
+from studio.runs.scheduler import GIVE_WAY_GRACE_SECONDS
+from studio.runs.store import DISCARD, GIVE_WAY, KEEP, RunFolder
 from studio.workers.base_model import ensure_model
 from studio.workers.bringing import Bringing, Gone
 from studio.workers.job import Job
@@ -63,6 +65,9 @@ WAKE_SECONDS = 10.0
 STOP_SECONDS = 240.0
 """So long a job that was asked to stop may take; then it is ended."""
 
+GIVE_WAY_SECONDS = GIVE_WAY_GRACE_SECONDS - 60.0
+"""The same for one that gives way: nobody wants it to end, and this process is given an hour for it."""
+
 SURE_SECONDS = 10.0
 """A job that the place does not know, or says has ended, may still have something to say for so long."""
 
@@ -82,9 +87,15 @@ def train_elsewhere(job: Job, task: TrainElsewhere) -> Finished | Failed:
     """Have a run trained at the place that its settings name, and bring it home. Raises RunError and ModelError."""
     run = RunFolder(task.run)
     places = Places(home_of(task.run))
-    place = places.get(run.config.place)
-    job.emit(Loading(what=f"Asking {place.name}"))
-    return Journey(job, run, place, open_engine(place, places), open_storage(place)).go()
+    ending = EndingJobs(run.path.parent.parent)
+    try:
+        place = places.get(run.config.place)
+        job.emit(Loading(what=f"Asking {place.name}"))
+        journey = Journey(job, run, place, open_engine(place, places), open_storage(place), ending)
+    except BaseException:  # nobody follows a job that it has there
+        ending.add_run(run.path)
+        raise
+    return journey.go()
 
 
 def clean_up(task: TrainElsewhere, last: Event) -> None:
@@ -100,7 +111,9 @@ def clean_up(task: TrainElsewhere, last: Event) -> None:
 class Journey:
     """One run at one place, from here. `engine` starts its jobs there, `storage` has their files."""
 
-    def __init__(self, job: Job, run: RunFolder, place: Place, engine: Engine, storage: Storage) -> None:
+    def __init__(
+        self, job: Job, run: RunFolder, place: Place, engine: Engine, storage: Storage, ending: EndingJobs
+    ) -> None:
         self._job = job
         self._run = run
         self._place = place
@@ -120,29 +133,81 @@ class Journey:
         self._told = ""
         self._last_report: Report | None = None
         found = read_away(run.path)
-        self._away = found if found is not None and found.place == place.name else new_away(place.name)
+        if found is not None and found.place != place.name:
+            ending.add_run(run.path)
+        self._away = found if found is not None and found.place == place.name else new_away(place.name, found)
+        self._ending = ending
+        self._may_be_taken = self._away.is_open
+        """Whether the place may have the open job although it did not say so."""
+        self._was_asked_before = False
 
     def go(self) -> Finished | Failed:
-        """See the run to its end, however many jobs that takes. Raises RunError."""
+        """See the run to its end, however many jobs that takes. Raises RunError.
+
+        A job that is paid for and not over then is written down, and ended.
+        """
+        try:
+            ended = self._go()
+        except BaseException:
+            self._let_go()
+            raise
+        if self._is_left_behind:
+            self._let_go()
+        return ended
+
+    def _go(self) -> Finished | Failed:
         if not (self._away.is_open and self._is_there()):
             if self._away.is_open:
                 self._keep(self._closed())
             self._submit(begun=self._job.follows_another)
         while True:
+            self._ending.remove(self._away.job)
             ended = self._follow()
-            if ended is not None:
+            if ended is not None and not self._was_stopped_before(ended):
                 if not self._is_left_behind:
                     self._keep(self._closed())
                 return ended
-            self._count_death(self._last_report)
+            if ended is None:
+                self._count_death(self._last_report)
+            else:
+                self._was_asked_before = False
+                self._keep(self._closed())
             self._job.emit(Started(os.getpid(), "train", lost.boot(), lost.memory_kills()))
             self._submit(begun=True)
+
+    def _was_stopped_before(self, ended: Finished | Failed) -> bool:
+        """Tell whether a job has stopped because it was asked to before the run was resumed, which goes on."""
+        is_stopped = isinstance(ended, Finished) and ended.status == "stopped"
+        return self._was_asked_before and is_stopped and not self._is_stopping()
+
+    def _let_go(self) -> None:
+        """End the open job where it is paid for, and write down that it shall end as long as it is not known to be
+        over.
+        """
+        if self._spending is None or not self._away.is_paid:
+            return
+        with logged(log, "That a job shall end was not written down", RunError, OSError, level=logging.WARNING):
+            if not self._may_be_taken:
+                self._keep(replace(self._away, is_open=False))
+                return
+            self._ending.add(self._away)
+        with logged(log, "A job was left that is paid for", RunError, OSError, level=logging.WARNING):
+            self._engine.stop(self._away.job)
+            if self._engine.state(self._away.job) == "ended":
+                self._keep(self._closed())
+                self._ending.remove(self._away.job)
 
     def _is_there(self) -> bool:
         """Tell whether the job that this run was left at is worth following; one that never began is started."""
         part = self._part
         state = self._until_answered(lambda: self._engine.state(self._away.job))
-        if state != "unknown" or self._until_answered(lambda: self._storage.has(f"{part}/{REPORT}")):
+        self._was_asked_before = self._until_answered(lambda: self._storage.has(f"{part}/{STOP}"))
+        if self._was_asked_before:  # the run is resumed; the job may not have read it yet
+            self._until_answered(lambda: self._storage.delete(f"{part}/{STOP}"))
+        has_spoken = self._until_answered(lambda: self._storage.has(f"{part}/{REPORT}"))
+        if self._spending is not None and state == "ended" and not has_spoken:
+            return False  # it was ended before it began
+        if state != "unknown" or has_spoken:
             return True
         if self._until_answered(lambda: self._storage.has(f"{part}/{WORK}")):
             self._until_answered(self._start)
@@ -160,6 +225,7 @@ class Journey:
             spending = self._spending
             away = self._until_answered(lambda: spending.begin(away))
         self._until_answered(lambda: self._send(away, begun=begun))
+        self._may_be_taken = False
         self._keep(away)
         self._until_answered(self._start)
 
@@ -181,6 +247,25 @@ class Journey:
         self._storage.write(f"{part_of_run(away.key, away.attempt)}/{WORK}", codec.dumps(work).encode())
 
     def _start(self) -> None:
+        """Have the present job started, if the place does not have it, for no longer than can be paid for now."""
+        if self._spending is None:
+            return self._ask_for_it()
+        if self._engine.state(self._away.job) != "unknown":
+            self._may_be_taken = True
+            return
+        try:
+            begun = self._spending.begin(self._away)
+            if begun != self._away:
+                self._keep(begun)
+            self._ask_for_it()
+        except NoAnswer:
+            raise
+        except RunError:
+            if not self._may_be_taken:  # it is refused, and costs nothing
+                self._keep(replace(self._away, is_open=False))
+            raise
+
+    def _ask_for_it(self) -> None:
         spec = spec_of(
             self._place,
             part=self._part,
@@ -189,7 +274,14 @@ class Journey:
             can_be_fewer=bool(self._run.checkpoint_steps),
             seconds=self._away.seconds,
         )
-        self._engine.submit(self._away.job, spec)
+        may_have_been_taken, self._may_be_taken = self._may_be_taken, True
+        try:
+            self._engine.submit(self._away.job, spec)
+        except NoAnswer:
+            raise
+        except RunError:
+            self._may_be_taken = may_have_been_taken
+            raise
 
     def _follow(self) -> Finished | Failed | None:
         """Bring home what the present job does until it ends; None where it ended without a word."""
@@ -301,6 +393,8 @@ class Journey:
         """Say of a run that stopped unasked that its time, or its money, was used up."""
         if self._spending is None or not isinstance(last, Finished) or last.status != "stopped" or self._is_stopping():
             return last
+        if self._was_asked_before:
+            return last
         text = self._spending.why_it_ended(self._away)
         self._job.emit(Noted("warning", f"{text} Its checkpoints are here, and it can be resumed."))
         return replace(last, summary=f"{text} {last.summary}")
@@ -319,7 +413,7 @@ class Journey:
         never, lost = (False, "") if said is None else (said.never, said.lost)
         steps = self._run.checkpoint_steps
         step = steps[-1] if steps else 0
-        if self._spending is not None and not self._storage.has(f"{self._part}/{REPORT}"):
+        if self._spending is not None and not self._until_answered(lambda: self._storage.has(f"{self._part}/{REPORT}")):
             self._keep(self._closed())
             raise self._spending.why_it_never_began(self._away)
         deaths = self._away.deaths + 1 if step <= self._away.step else 1
@@ -400,7 +494,8 @@ class Journey:
             return True
         if self._asked_at is None:
             self._asked_at = time.monotonic()
-        return time.monotonic() - self._asked_at > STOP_SECONDS
+        patience = GIVE_WAY_SECONDS if self._run.stop_wanted == GIVE_WAY else STOP_SECONDS
+        return time.monotonic() - self._asked_at > patience
 
     @property
     def _is_called_off(self) -> bool:

@@ -41,7 +41,16 @@ class Spending:
         self._told: Spent | None = None
 
     def begin(self, away: Away) -> Away:
-        """Return a job with its price and how long it may last. Raises RunError where too little of the cap is left."""
+        """Return a job with who pays for it, its price now, and how long it may last.
+
+        Raises RunError where too little of the cap is left.
+        """
+        if self._place.hours * 3600 < LEAST_SECONDS:
+            raise RunError(
+                f"A job at {self._place.name} may last {self._place.hours * 60:.1f} minutes, and a run needs "
+                f"{LEAST_SECONDS // _MINUTE} or more.",
+                "Forget the place and add it again under the same name with a longer time, then resume the run.",
+            )
         (_, price), most = self._engine.rented(), self._place.cap_usd
         # The Hub sells whole minutes, and those of its start too, of which it does not tell: one stays for that.
         paid_for = (math.floor((most - away.spent_usd) / price * 60) - 1) * _MINUTE
@@ -53,7 +62,7 @@ class Spending:
                 "Its checkpoints are here. Continue it on this machine, or forget the place, add it again under the "
                 "same name with a higher cap, and resume the run.",
             )
-        begun = replace(away, price_per_hour=price, seconds=seconds)
+        begun = replace(away, price_per_hour=price, seconds=seconds, owner=self._engine.owner())
         self._say(begun, away.spent_usd)
         return begun
 

@@ -42,6 +42,7 @@ REFUSED: dict[str, Verb] = {
     "start_publication": lambda studio, run, data: studio.start_publication(run, "adapter", "a/b", card=""),
     "start_blend": lambda studio, run, data: studio.start_blend([run], [1.0], "linear"),
     "give_hub_token": lambda studio, run, data: studio.give_hub_token("hf_x"),
+    "forget_ending_job": lambda studio, run, data: studio.forget_ending_job("x"),
     "models.prepare": lambda studio, run, data: studio.models.prepare("somebody/model"),
     "jobs.start": lambda studio, run, data: studio.jobs.start(Export(Path("/x"), "adapter")),
     "data.add": lambda studio, run, data: studio.data.add(Path("x.csv")),
@@ -71,14 +72,14 @@ ALLOWED = {
     *("cancel_export", "cancel_publication", "model_card"),
     *("data.samples", "data.add_sample", "data.all", "data.families", "data.choose", "data.chosen"),
     *("data.last_chosen", "data.versions", "data.get", "data.find", "data.folder", "data.examples", "data.damaged"),
-    *("data.binned", "data.download"),
+    *("data.binned", "data.download", "data.is_empty"),
     *("runs.require_allowed", "runs.all", "runs.damaged", "runs.get", "runs.find", "runs.named", "runs.with_name"),
     *("runs.binned", "runs.free_name", "runs.folder", "runs.folders", "runs.has", "runs.ids"),
     # What may train has been asked by then; the studio itself takes up what was lost.
     *("scheduler.enqueue", "scheduler.trouble", "scheduler.waiting", "scheduler.next_up", "scheduler.places"),
     *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view", "scheduler.place_of"),
     *("scheduler.give_way", "scheduler.see_to_the_end"),  # what is at work ends for others, and goes on
-    *("may_add_places", "place_check"),
+    *("may_add_places", "place_check", "has_own_token"),
     *("evaluations.cancel", "evaluations.state", "evaluations.names", "evaluations.reports", "evaluations.rows"),
     *("imports.recover", "imports.state", "imports.request", "imports.cancel", "imports.wait", "imports.working"),
 }

@@ -4,16 +4,18 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from studio.accounts.people import GUEST, Account
+from studio.accounts.people import FOR_GOOD, GUEST, Account
+from studio.accounts.removing import remove_account
 from studio.accounts.usage import Usage
 from studio.compare.chat_room import ChatRoom
 from studio.config import RunConfig
 from studio.errors import RunError, TooMany
 from studio.events import Finished, Loading
+from studio.jobs.places.away import Away, write_away
 from studio.jobs.places.book import Place, Places
 from studio.jobs.tasks import HUB_TOKEN, Calibrate, PrepareModel, Train
 from studio.jobs.variants import variants
@@ -419,3 +421,43 @@ def test_each_account_pays_on_the_hub_with_its_own_token_alone(shared: House, mo
     account = shared.people.get("anna")
     shared.studios.drop(account.id)
     assert not shared.studios.open(account).hub_token.is_known, "what an account gave outlived it"
+
+
+class Ends:
+    """What ends jobs of the Hub by a token, whose person pays for them."""
+
+    ended: ClassVar[list[tuple[str, str, str]]] = []
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def end(self, owner: str, job: str) -> bool | None:
+        if self._token != f"hf_{owner}":
+            raise RunError("The access token is that of somebody else.")
+        self.ended.append((owner, job, self._token))
+        return True
+
+
+def test_the_paid_jobs_of_an_account_end_with_it_by_its_own_token(
+    shared: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers were killed, its runs put away and its token forgotten: nobody ended its jobs."""
+    monkeypatch.setattr(Ends, "ended", [])
+    shared.studios._open_ender = Ends
+    owner = shared.studios.open(shared.people.all()[0])
+    owner.give_hub_token("hf_owner")
+    account = shared.add("anna")
+    anna = shared.studios.open(account)
+    anna.give_hub_token("hf_anna")
+    run = queued(anna, "anna 1")
+    shared.workers.leave()
+    away = Away("rented", "run-0123456789abcdef", 1, True, seconds=3600, price_per_hour=0.4, owner="anna")
+    write_away(run.path, away)
+    remove_account(shared.people, account, how=FOR_GOOD, drop=shared.studios.drop)
+    assert [each.job for each in owner.ending.all()] == [away.job], "an owner is told"
+    shared.studios.tick()
+    shared.studios._enders[shared.home].wait()
+    assert Ends.ended == [("anna", away.job, "hf_anna")]
+    assert owner.ending.all() == ()
+    shared.studios.tick()
+    assert shared.studios._tokens_of_removed == []

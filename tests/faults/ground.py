@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from studio.config import RunConfig
 from studio.errors import StudioError
 from studio.events import Checking, Evaluated, Event, Finished, Prepared, Saved, Stepped
+from studio.jobs.places.ending import EndingJobs
 from studio.jobs.tasks import Train
 from studio.ml.checkpoints import read_progress
 from studio.models.forecast.plan import evaluation_steps
@@ -79,6 +80,7 @@ class Ground:
             launch=lambda run: start(Train(run.path)),
             clock=self.clock,
             make_room=lambda: None,
+            let_go=lambda run: EndingJobs(self.home).add_run(run.path),
         )
         server.nearly_done_seconds = 0.0  # these runs take seconds
         return server

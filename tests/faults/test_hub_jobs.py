@@ -14,16 +14,20 @@ import psutil
 import pytest
 
 from studio.events import Failed, Finished, Loading, Noted, Spent
-from studio.jobs.places.away import read_away
+from studio.jobs.places.away import read_away, write_away
 from studio.jobs.places.book import HUB, Place, Places
+from studio.jobs.places.ending import Ender, EndingJobs
+from studio.jobs.places.hub_jobs import HubEnder
+from studio.jobs.places.protocol import STOP, part_of_run
 from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
+from studio.models.hub_compute import HubCompute
 from studio.runs import lock
 from studio.runs.launcher import Task, Worker, launch
 from studio.runs.store import RunFolder
 from tests.bucket_hub import TOKEN
 from tests.cluster.conftest import write_python
 from tests.faults.ground import Expected, Ground, check_finished, events, kill, wait
-from tests.jobs_hub import READ_ONLY, HubJob, JobsHub, jobs_hub
+from tests.jobs_hub import OTHERS, READ_ONLY, HubJob, JobsHub, jobs_hub
 
 NAME = "rented"
 CAP = 0.5
@@ -273,3 +277,153 @@ def test_a_job_that_waits_for_room_is_called_off(rented: Rented) -> None:
     assert rented.job().stage == "CANCELED"
     assert isinstance(events(run)[-1], Finished)
     assert read_away(run.path).spent_usd == 0  # type: ignore[union-attr]
+
+
+def waiting(rented: Rented) -> RunFolder:
+    """Return a run whose job waits on the Hub, which nobody but the worker here would end."""
+    rented.hub.starts = False
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    wait(
+        lambda: any(isinstance(each, Loading) and "Waiting for room" in each.what for each in events(run)), what="room"
+    )
+    return run
+
+
+def let_the_studio_end(rented: Rented, monkeypatch: pytest.MonkeyPatch, token: str = TOKEN) -> None:
+    """Do what the studio does now and then with the token that it was given."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", rented.hub.address)
+    ender = Ender(HubEnder)
+    ender.tick(rented.ground.home, (token,))
+    ender.wait()
+
+
+def ending(rented: Rented) -> list[str]:
+    return [each.job for each in EndingJobs(rented.ground.home).all()]
+
+
+def test_a_job_whose_answer_was_lost_ends_with_a_stop(rented: Rented) -> None:
+    """The worker ended between the question and its answer, and the job that had been taken went on."""
+    rented.hub.starts = False
+    rented.hub.swallowed = 1
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    wait(lambda: len(rented.hub.jobs) == 1, what="the job")
+    rented.ground.scheduler.stop(run.id)
+    rented.rests(run)
+    assert rented.job().stage == "CANCELED"
+    assert ending(rented) == []
+    assert read_away(run.path).spent_usd == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("how", ["stop", "discard", "delete"])
+def test_a_run_without_a_worker_is_given_up_and_the_studio_ends_its_job(
+    rented: Rented, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Only the worker ended jobs: that of a run which was lost went on up to its cap, and nothing said so."""
+    run = waiting(rented)
+    away = read_away(run.path)
+    assert away is not None
+    kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+    rented.rests(run)
+    assert ending(rented) == []
+    getattr(rented.ground.scheduler, how)(run.id)
+    assert ending(rented) == [away.job]
+    let_the_studio_end(rented, monkeypatch, OTHERS)
+    assert ending(rented) == [away.job], "nobody ends it by a token that does not pay for it"
+    assert rented.job().stage == "SCHEDULING"
+    let_the_studio_end(rented, monkeypatch)
+    assert ending(rented) == []
+    assert rented.job().stage == "CANCELED"
+
+
+def test_a_run_that_is_resumed_is_followed_again_and_its_job_not_ended(
+    rented: Rented, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = waiting(rented)
+    kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+    rented.rests(run)
+    rented.ground.scheduler.stop(run.id)
+    assert ending(rented)
+    rented.ground.start(run)
+    wait(lambda: ending(rented) == [], what="the run to be followed")
+    let_the_studio_end(rented, monkeypatch)
+    assert rented.job().stage == "SCHEDULING"
+    assert len(rented.hub.jobs) == 1
+
+
+def test_a_worker_that_is_too_busy_to_stop_is_killed_and_its_job_ended(
+    rented: Rented, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = waiting(rented)
+    rented.hub.slow = 8.0
+    time.sleep(1.5)
+    rented.ground.scheduler.stop(run.id, grace_seconds=4.0)
+    rented.rests(run)
+    rented.hub.slow = 0.0
+    wait(lambda: ending(rented), what="the job to be written down")
+    let_the_studio_end(rented, monkeypatch)
+    assert rented.job().stage == "CANCELED"
+
+
+def test_a_discard_at_which_the_hub_stutters_ends_the_job(rented: Rented, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting_run = waiting(rented)
+    rented.hub.fail("/api/jobs", 429, 2)
+    rented.ground.scheduler.discard(waiting_run.id)
+    let_the_studio_end(rented, monkeypatch)
+    assert rented.job().stage == "CANCELED"
+
+
+@pytest.mark.parametrize("how", ["refused", "forgotten"])
+def test_an_error_that_ends_the_worker_ends_the_job_too(
+    rented: Rented, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A worker that may not read the bucket any more left, and its job went on up to the cap."""
+    run = waiting(rented)
+    if how == "refused":
+        rented.hub.fail("/api/buckets", 403, 3)
+    else:
+        Places(rented.ground.home).remove(NAME)
+        kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+        rented.rests(run)
+        rented.ground.start(run)
+    rented.rests(run)
+    assert isinstance(events(run)[-1], Failed)
+    let_the_studio_end(rented, monkeypatch)
+    assert rented.job().stage == "CANCELED"
+    assert ending(rented) == []
+
+
+def test_a_job_that_is_refused_costs_nothing_and_the_next_one_is_asked_for_at_the_price_of_then(rented: Rented) -> None:
+    """A refused job counted as paid in full; and what was written down of it was started at another price."""
+    rented.hub.starts = False
+    rented.hub.fail("/api/jobs/me", 402, 100)
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    rented.rests(run)
+    away = read_away(run.path)
+    assert away is not None
+    assert (away.is_open, away.spent_usd, ending(rented)) == (False, 0.0, [])
+    write_away(run.path, replace(away, is_open=True, seconds=4440, price_per_hour=0.4, owner="me"))
+    rented.hub.failures = []
+    rented.hub.hardware = {"t4-small": ("T4", 3.0 / 60, None)}
+    rented.ground.start(run)
+    wait(lambda: rented.hub.jobs, what="the job")
+    seconds = rented.job().spec["timeoutSeconds"]
+    assert seconds / 3600 * 3.0 <= CAP
+    wait(lambda: read_away(run.path).price_per_hour == 3.0, what="the price")  # type: ignore[union-attr]
+    assert read_away(run.path).seconds == seconds  # type: ignore[union-attr]
+
+
+def test_a_run_that_was_asked_to_stop_before_and_is_resumed_goes_on_in_another_job(rented: Rented) -> None:
+    """It found the old request at the place, stopped a second time, and said that it was asked to end there."""
+    run = rented.training()
+    away = read_away(run.path)
+    assert away is not None
+    kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+    rented.rests(run)
+    bucket_there_path = f"{part_of_run(away.key, away.attempt)}/{STOP}"
+    HubCompute(TOKEN, endpoint=rented.hub.address).send("me/lora-studio-runs", bucket_there_path, b"stop\n")
+    wait(lambda: rented.hub.look(rented.job()).stage == "COMPLETED", what="the job to end")
+    rented.ground.finish(run, seconds=200)
+    assert len(rented.hub.jobs) == 2

@@ -1,5 +1,7 @@
 """Jobs and buckets of a person on a Hub: what is asked, and the sentence for each refusal."""
 
+import http.server
+import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from studio.errors import NoAnswer, RunError, StorageFull
 from studio.models.hub_compute import HubCompute
 from tests.bucket_hub import TOKEN, StoredBucket
 from tests.jobs_hub import OTHERS, READ_ONLY, JobsHub, jobs_hub
+from tests.local_server import serving
 
 BUCKET = "me/b"
 
@@ -154,3 +157,82 @@ def test_a_bucket_that_everybody_sees_is_not_used(hub: JobsHub, mine: HubCompute
     hub.buckets["me/open"] = StoredBucket(private=False)
     with pytest.raises(RunError, match="public"):
         mine.make_bucket("me/open")
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """Answers whatever is asked with one text, as a sign-in page of a network does."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture
+def nonsense() -> Iterator[HubCompute]:
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense)) as server:
+        yield HubCompute(TOKEN, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
+
+
+JOB = {"id": "1", "status": {"stage": "RUNNING"}, "owner": {"id": "1", "name": "me", "type": "user"}}
+ASKS: dict[str, Callable[[HubCompute], object]] = {
+    "run": submit,
+    "find": lambda hub: hub.find("me", "job-1"),
+    "look": lambda hub: hub.look("me", "1"),
+    "hardware": lambda hub: hub.hardware(),
+    "owner": lambda hub: hub.owner(""),
+    "content": lambda hub: hub.content(BUCKET, "a"),
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "asks"),
+    [
+        (b"<html>sign in</html>", tuple(ASKS)),
+        (b"{}", ("run", "look", "owner")),
+        (b"[1]", ("find", "hardware", "content", "owner")),
+        (json.dumps({"name": 5}).encode(), ("owner",)),
+        (json.dumps(JOB | {"durations": {"runningSecs": "abc"}}).encode(), ("look",)),
+        (json.dumps(JOB | {"durations": {"runningSecs": float("nan")}}).encode(), ("look",)),
+        (json.dumps(JOB | {"durations": ["x"]}).encode(), ("look",)),
+        (json.dumps([JOB | {"labels": ["name"]}]).encode(), ("find",)),
+    ],
+)
+def test_an_answer_that_is_not_the_hubs_is_none(
+    nonsense: HubCompute, body: bytes, asks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of the library ended the worker; the job went on, and nobody followed it."""
+    monkeypatch.setattr(Nonsense, "body", body)
+    for name in asks:
+        with pytest.raises(NoAnswer):
+            ASKS[name](nonsense)
+
+
+def test_what_the_hub_says_of_a_job_is_bounded(nonsense: HubCompute, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = {"stage": "ERROR", "message": "x" * 100_000}
+    for seconds, read in ((-(10**9), 0), (10**15, 10**9), (5, 5)):
+        body = json.dumps(JOB | {"status": status, "durations": {"runningSecs": seconds}}).encode()
+        monkeypatch.setattr(Nonsense, "body", body)
+        seen = nonsense.look("me", "1")
+        assert seen is not None
+        assert (seen.seconds, len(seen.message)) == (read, 1000)
+
+
+def test_hardware_whose_price_is_no_number_is_passed_over(
+    nonsense: HubCompute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"name": "t4", "prettyName": "T4", "cpu": "2", "ram": "3", "ephemeralStorage": "1", "accelerator": None}
+    one |= {"unitCostMicroUSD": 1, "unitLabel": "minute"}
+    prices = [None, "cheap", 0.01]
+    listed = [one | {"name": f"t{number}", "unitCostUSD": price} for number, price in enumerate(prices)]
+    monkeypatch.setattr(Nonsense, "body", json.dumps(listed).encode())
+    assert [each.name for each in nonsense.hardware()] == ["t2"]

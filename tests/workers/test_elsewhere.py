@@ -14,7 +14,8 @@ from studio.events import Finished, Loaded, Loading, Noted, Record, Started, Ste
 from studio.files import write_whole
 from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.places.away import Away, read_away, write_away
-from studio.jobs.places.book import PROCESS, Place
+from studio.jobs.places.book import HUB, PROCESS, Place
+from studio.jobs.places.ending import FOLDER, EndingJobs
 from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report, Work
 from studio.jobs.places.storage import FolderStorage
 from studio.models.starter import Stopped
@@ -78,7 +79,7 @@ def run(make_run: Callable[..., RunFolder]) -> RunFolder:
 
 def journey(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> Journey:
     place = Place("lab", PROCESS, folder=str(storage.folder))
-    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage)
+    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage, EndingJobs(run.path.parent.parent))
 
 
 def ends(storage: FolderStorage) -> Callable[[AgentSpec], JobSeen]:
@@ -150,7 +151,7 @@ def test_the_next_job_is_told_in_which_format_the_run_computes(
     engine.on_submit = ends(storage)
     log = EventLog(run.events_path)
     place = Place("lab", PROCESS, folder=str(storage.folder))
-    Journey(Job(log.emit, follows_another=True), run, place, engine, storage).go()
+    Journey(Job(log.emit, follows_another=True), run, place, engine, storage, EndingJobs(run.path.parent.parent)).go()
     work = codec.loads(Work, storage.read(f"runs/{KEY}/4/{WORK}", most_bytes=9999) or b"")
     first, *others = decode_lines([line.encode() for line in work.begun.splitlines()])
     assert isinstance(first.event, Loading)
@@ -377,3 +378,127 @@ def test_nodes_that_never_find_one_another_are_tried_a_few_times_and_not_blamed_
     assert "network between the nodes" in raised.value.hint
     noted = [event.text for event in told(run) if isinstance(event, Noted)]
     assert noted == ["The nodes of a job at lab lost one another. The run begins again in a new one."] * 2
+
+
+class PaidEngine(FakeEngine):
+    """A place that is paid for; `price` is that of an hour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.price = 0.6
+        self.refuses = ""
+
+    def submit(self, job: str, spec: AgentSpec) -> None:
+        super().submit(job, spec)
+        if self.refuses == "lost":
+            self.refuses = ""
+            self.states.pop(job)
+            self.price *= 2
+            raise NoAnswer("It does not answer.")
+        if self.refuses:
+            self.states.pop(job)
+            raise RunError(self.refuses)
+
+    def rented(self) -> tuple[str, float]:
+        return "T4", self.price
+
+    def owner(self) -> str:
+        return "me"
+
+    def paid_seconds(self, job: str) -> float | None:
+        return 60.0
+
+    def last_line(self, job: str) -> str:
+        return "no such python"
+
+
+def paid_journey(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> Journey:
+    place = Place("lab", HUB, flavor="t4-small", cap_usd=6.0, look_seconds=0.1)
+    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage, EndingJobs(run.path.parent.parent))
+
+
+def test_a_job_is_asked_for_again_at_the_price_of_then(run: RunFolder, storage: FolderStorage) -> None:
+    """The second request had the seconds of the first: at another price they cost more than the cap."""
+    engine = PaidEngine()
+    engine.refuses, engine.on_submit = "lost", ends(storage)
+    paid_journey(run, engine, storage).go()
+    assert [spec.seconds for spec in engine.specs] == [(600 - 1) * 60, (300 - 1) * 60]
+
+
+def test_a_job_that_was_refused_is_not_open_and_costs_nothing(run: RunFolder, storage: FolderStorage) -> None:
+    engine = PaidEngine()
+    engine.refuses = "There is no credit left."
+    with pytest.raises(RunError, match="no credit"):
+        paid_journey(run, engine, storage).go()
+    away = read_away(run.path)
+    assert away is not None
+    assert (away.is_open, away.spent_usd) == (False, 0.0)
+    assert EndingJobs(run.path.parent.parent).all() == ()
+
+
+def test_a_storage_that_stutters_as_a_job_ends_does_not_fail_the_run(
+    run: RunFolder, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one question that was not asked again: the run failed with "It is tried again."."""
+    monkeypatch.setattr(elsewhere, "RETRY_SECONDS", 0.0)
+    engine, asked = PaidEngine(), []
+
+    class Stutters(FolderStorage):
+        def has(self, name: str) -> bool:
+            asked.append(name)
+            if len(asked) == 1:
+                raise NoAnswer("It was asked too often.", "It is tried again.")
+            return super().has(name)
+
+    write_away(run.path, Away("lab", KEY, 1, True, seconds=600, price_per_hour=0.6, owner="me"))
+    one = paid_journey(run, engine, Stutters(storage.folder))
+    with pytest.raises(RunError, match="ended before the run could begin"):
+        one._count_death(None)
+    assert len(asked) == 2
+
+
+def test_a_run_that_gives_way_has_the_time_there_that_it_has_here(run: RunFolder, storage: FolderStorage) -> None:
+    """It was cancelled after 240 seconds, with what it had not saved, though its worker was given an hour."""
+    one = paid_journey(run, PaidEngine(), storage)
+    write_whole(run.stop_request, GIVE_WAY)
+    assert not one._must_end()
+    assert one._asked_at is not None
+    one._asked_at -= elsewhere.STOP_SECONDS + 60
+    assert not one._must_end()
+    write_whole(run.stop_request, KEEP)
+    assert one._must_end()
+
+
+def test_a_full_disk_does_not_keep_a_paid_job_from_being_ended(
+    run: RunFolder, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = PaidEngine()
+    engine.on_submit = lambda spec: "running"
+
+    def read(name: str, *, most_bytes: int) -> bytes:
+        (run.path.parent.parent / FOLDER).write_text("no folder can be made here")
+        raise RunError("The report cannot be read.")
+
+    monkeypatch.setattr(storage, "read", read)
+    with pytest.raises(RunError, match="report"):
+        paid_journey(run, engine, storage).go()
+    assert engine.stopped == engine.submitted
+    assert read_away(run.path).is_open is False  # type: ignore[union-attr]
+
+
+def test_a_request_to_stop_that_nobody_has_read_is_taken_back_when_the_run_is_resumed(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    away = Away("lab", KEY, attempt=3, is_open=True)
+    write_away(run.path, away)
+    storage.write(f"runs/{KEY}/3/{WORK}", b"{}")
+    storage.write(f"runs/{KEY}/3/{STOP}", b"stop\n")
+    found: list[bool] = []
+
+    def work(spec: AgentSpec) -> JobSeen:
+        found.append(storage.has(f"{spec.part}/{STOP}"))
+        return ends(storage)(spec)
+
+    engine.on_submit = work
+    journey(run, engine, storage).go()
+    assert found == [False]

@@ -6,7 +6,7 @@ import pytest
 
 from studio.errors import NoAnswer, RunError
 from studio.events import Event, Spent
-from studio.jobs.places.away import Away
+from studio.jobs.places.away import Away, new_away
 from studio.jobs.places.book import HUB, Place
 from studio.workers.spending import Spending
 
@@ -24,6 +24,9 @@ class Hub:
 
     def rented(self) -> tuple[str, float]:
         return "T4", self.price
+
+    def owner(self) -> str:
+        return "me"
 
     def paid_seconds(self, job: str) -> float | None:
         if self.is_away:
@@ -99,3 +102,21 @@ def test_it_says_why_a_job_ended(spending: Spending, hub: Hub) -> None:
     assert "asked to end there" in spending.why_it_ended(begun)
     trouble = spending.why_it_never_began(begun)
     assert trouble.message == "The job at rented ended before the run could begin. The last it said: no such image"
+
+
+def test_hours_that_are_too_few_are_no_cap_that_is_reached(hub: Hub, said: list[Event]) -> None:
+    """A place with four minutes was said to have reached its cap with US$ 0.00 spent."""
+    with pytest.raises(RunError, match=r"may last 4.0 minutes, and a run needs 5 or more") as raised:
+        Spending(replace(PLACE, hours=4 / 60), hub, said.append).begin(AWAY)
+    assert "cap" not in raised.value.message
+
+
+def test_a_run_that_comes_back_to_a_place_has_spent_there_what_it_had() -> None:
+    """Moved to another place and back, it began with the whole cap again."""
+    first = replace(new_away("rented"), attempt=1, spent_usd=4.0)
+    second = replace(new_away("other", first), attempt=1, spent_usd=1.5)
+    assert second.spent_usd == 1.5
+    third = new_away("rented", second)
+    assert third.spent_usd == 4.0
+    assert new_away("other", third).spent_usd == 1.5
+    assert new_away("free", new_away("rented", third)).elsewhere_usd == (("other", 1.5), ("rented", 4.0))

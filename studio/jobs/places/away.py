@@ -38,6 +38,15 @@ class Away:
     price_per_hour: float = 0.0
     seconds: int = 0
     """The price of the open job, and how long it may last."""
+    owner: str = ""
+    """Who pays for the open job."""
+    elsewhere_usd: tuple[tuple[str, float], ...] = ()
+    """What the run has cost at other paid places, by their names."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the open job, if there is one, costs money as long as it lasts."""
+        return self.is_open and self.attempt > 0 and self.seconds > 0
 
     @property
     def most_usd(self) -> float:
@@ -50,9 +59,15 @@ class Away:
         return f"lora-studio-{self.key}-{self.attempt}"
 
 
-def new_away(place: str) -> Away:
-    """Return what a run begins with that goes to a place for the first time."""
-    return Away(place, f"run-{secrets.token_hex(8)}")
+def new_away(place: str, before: Away | None = None) -> Away:
+    """Return what a run begins with that goes to a place, where it was away to another one `before`.
+
+    What it has cost at a place counts there for good.
+    """
+    costs = {} if before is None else dict(before.elsewhere_usd) | {before.place: before.most_usd}
+    spent = costs.pop(place, 0.0)
+    others = tuple((name, usd) for name, usd in costs.items() if usd)
+    return Away(place, f"run-{secrets.token_hex(8)}", spent_usd=spent, elsewhere_usd=others)
 
 
 def read_away(run: Path) -> Away | None:

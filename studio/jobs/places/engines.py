@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from studio.errors import RunError
 from studio.jobs.places import book
 from studio.jobs.places.book import FILES_PORT, Place, Places
+from studio.jobs.places.ending import Hub
 from studio.jobs.places.protocol import AgentSpec, Engine, Storage
 from studio.jobs.places.storage import FolderStorage, HttpStorage
 
@@ -48,6 +49,13 @@ def open_engine(place: Place, places: Places) -> Engine:
 
             return ProcessEngine(place)
     raise RunError(f"'{place.kind}' is no kind of place.", f"Choose {book.KINDS_IN_WORDS}.")
+
+
+def open_ender(token: str) -> Hub:
+    """Return what ends jobs on the Hugging Face Hub by one token, also those of a place that is forgotten."""
+    from studio.jobs.places.hub_jobs import HubEnder
+
+    return HubEnder(token)
 
 
 def look_seconds(place: Place) -> float:

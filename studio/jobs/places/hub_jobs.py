@@ -1,7 +1,7 @@
 """Jobs on the Hugging Face Hub, and a private bucket there as their storage: all by the token of the person who trains.
 
 The Hub is paid for by time, so every job gets a time after which the Hub ends it. What a job needs to begin is in
-`workers/first_steps`; the token reaches it as a secret.
+`workers/hub_job_setup`; the token reaches it as a secret.
 """
 
 import json
@@ -20,7 +20,7 @@ from studio.errors import NoAnswer, RunError
 from studio.files import hash_file
 from studio.jobs.places.book import Place, Places
 from studio.jobs.places.code import write_code_zip
-from studio.jobs.places.protocol import AGENT_VARIABLE, FIRST_STEPS_VARIABLE, AgentSpec, JobSeen
+from studio.jobs.places.protocol import AGENT_VARIABLE, JOB_SETUP_VARIABLE, AgentSpec, JobSeen
 from studio.jobs.places.storage import checked, too_large
 from studio.jobs.places.tokens import token_here
 from studio.logs import logged
@@ -35,7 +35,7 @@ NEEDED = (
 """The packages that training needs. What an image lacks of them is installed as it is here."""
 
 _SETTLE_SECONDS = 10.0
-_FIRST_STEPS = PROJECT_ROOT / "studio" / "workers" / "first_steps.py"
+_JOB_SETUP = PROJECT_ROOT / "studio" / "workers" / "hub_job_setup.py"
 
 _STATES: dict[str, JobSeen] = {"SCHEDULING": "waiting", "RUNNING": "running"}
 """What the Hub says of a job; whatever else it says is an end of it."""
@@ -120,6 +120,22 @@ def bucket_there(name: str, token: str) -> Bucket:
     return Bucket(HubCompute(token), lambda: name)
 
 
+class HubEnder:
+    """Ends jobs by one token, knowing of them no more than whose they are and what they are called."""
+
+    def __init__(self, token: str) -> None:
+        self._hub = HubCompute(token)
+
+    def end(self, owner: str, job: str) -> bool | None:
+        """End a job and say whether it is over; None where the Hub has no record of it. Raises RunError."""
+        owner = self._hub.owner(owner)
+        found = self._hub.find(owner, job)
+        if found is not None and found.stage in _STATES:
+            self._hub.cancel(owner, found.id)
+            found = self._hub.look(owner, found.id)
+        return None if found is None else found.stage not in _STATES
+
+
 class HubEngine:
     """Jobs of one person on one kind of hardware."""
 
@@ -161,12 +177,12 @@ class HubEngine:
             self._owner,
             name=job,
             image=self._place.image,
-            command=[*shlex.split(self._place.python), "-c", _FIRST_STEPS.read_text(encoding="utf-8")],
+            command=[*shlex.split(self._place.python), "-c", _JOB_SETUP.read_text(encoding="utf-8")],
             flavor=self._place.flavor,
             seconds=spec.seconds,
             variables={
                 AGENT_VARIABLE: codec.dumps(spec),
-                FIRST_STEPS_VARIABLE: json.dumps(steps),
+                JOB_SETUP_VARIABLE: json.dumps(steps),
             },
             secrets={"HF_TOKEN": self._token},
         )
@@ -204,6 +220,9 @@ class HubEngine:
     def rented(self) -> tuple[str, float]:
         found = self._hardware()
         return f"{found.title} ({found.about})", found.price_per_hour
+
+    def owner(self) -> str:
+        return self._owner
 
     def paid_seconds(self, job: str) -> float | None:
         found = self._look(job)

@@ -28,7 +28,7 @@ WORK, REPORT, STOP, FAILED = "work.json", "report.json", "stop", "failed"
 AGENT_VARIABLE = "STUDIO_AGENT"
 """The variable in which a job finds what it has to know, as JSON."""
 
-FIRST_STEPS_VARIABLE = "STUDIO_FIRST_STEPS"
+JOB_SETUP_VARIABLE = "STUDIO_JOB_SETUP"
 """The variable in which a job that begins without the studio's code finds where that is, as JSON."""
 
 BEGAN_VARIABLE = "STUDIO_JOB_BEGAN"
@@ -174,6 +174,10 @@ class Paid(Protocol):
 
     def rented(self) -> tuple[str, float]:
         """Ask what is rented, in words, and for the price of an hour, in US dollars."""
+        ...
+
+    def owner(self) -> str:
+        """Say who pays."""
         ...
 
     def paid_seconds(self, job: str) -> float | None:

@@ -29,19 +29,24 @@ class HubToken:
     @property
     def is_known(self) -> bool:
         """Whether a run can go to the Hub."""
-        return bool(self.value or (not self.is_public and own_token()))
+        return bool(self.known)
+
+    @property
+    def known(self) -> str:
+        """The token that was given, or that of the login of this machine where that is theirs; empty without any."""
+        return self.value or ("" if self.is_public else own_token() or "")
 
     def for_worker(self) -> str:
-        """Return what a worker is given; empty where it takes the login of this machine. Raises RunError."""
+        """Return what a worker is given. Raises RunError."""
         if not self.is_known:
             raise RunError(_NOT_GIVEN, _GIVE_ONE if self.is_public else _LOG_IN)
-        return self.value
+        return self.known
 
 
 def token_here() -> str:
-    """Return the token of the person whose worker this is. Raises RunError where there is none."""
+    """Return the token that this worker was given, and never the login of its machine. Raises RunError without one."""
     # It stays in the environment: cleaning up needs it again, and this worker starts no other process.
-    found = os.environ.get(HUB_TOKEN, "") or own_token()
+    found = os.environ.get(HUB_TOKEN, "")
     if not found:
         raise RunError(_NOT_GIVEN, _GIVE_ONE)
     return found

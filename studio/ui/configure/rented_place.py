@@ -19,6 +19,8 @@ class Rented:
     price: str
     checked: str
     is_token_known: bool
+    is_refused: bool = False
+    """Whether nobody can train there: nobody's access token would be theirs alone."""
 
 
 def look(studio: Studio, name: str) -> Rented | None:
@@ -28,13 +30,20 @@ def look(studio: Studio, name: str) -> Rented | None:
     check = studio.places.last_check(name)
     facts = None if check is None or check.trouble else check.facts
     price = "" if facts is None else price_in_words(facts, studio.places.get(name))
-    return Rented(name, price, moment(check.at) if check is not None else "", studio.hub_token.is_known)
+    checked = moment(check.at) if check is not None else ""
+    return Rented(name, price, checked, studio.hub_token.is_known, is_refused=not studio.has_own_token)
 
 
 def parts(rented: Rented | None) -> Parts:
     """Draw the price, the most that a run can cost, and whose money it is."""
     if rented is None:
         return {"hub": gr.update(visible=False)}
+    if rented.is_refused:
+        refused = fragments.line(
+            "bad",
+            "Nobody can train there from this page: without accounts, all who open it would share one access token.",
+        )
+        return {"hub": gr.update(visible=True), "hub_said": str(refused), "hub_token": gr.update(visible=False)}
     lines = [
         fragments.line("quiet", rented.price)
         if rented.price
@@ -50,4 +59,8 @@ def parts(rented: Rented | None) -> Parts:
         if rented.is_token_known
         else fragments.line("warning", "Give your access token: whoever it belongs to pays for the run.")
     )
-    return {"hub": gr.update(visible=True), "hub_said": str(fragments.stack(lines))}
+    return {
+        "hub": gr.update(visible=True),
+        "hub_said": str(fragments.stack(lines)),
+        "hub_token": gr.update(visible=True),
+    }

@@ -121,14 +121,12 @@ def _build_token(panel: Panel[Selection]) -> tuple[gr.Textbox, gr.Button]:
     """Lay out what a place on the Hub asks for; return the field of the token, which no state keeps, and its button."""
     with panel.part("hub", gr.Column(visible=False)):
         panel.html("hub_said")
-        token = gr.Textbox(
-            label="Your access token",
-            type="password",
-            placeholder="hf_...",
-            info="It pays for your runs on the Hugging Face Hub. It is kept until the studio stops, and in no file.",
-            elem_id="hub-token",
-        )
-        give = gr.Button("Use this token", size="sm", elem_id="hub-token-give")
+        with panel.part("hub_token", gr.Column()):
+            about = "It pays for your runs on the Hugging Face Hub. It is kept until the studio stops, and in no file."
+            token = gr.Textbox(
+                label="Your access token", type="password", placeholder="hf_...", info=about, elem_id="hub-token"
+            )
+            give = gr.Button("Use this token", size="sm", elem_id="hub-token-give")
     return token, give
 
 

@@ -7,17 +7,19 @@ from studio.jobs.places.book import HUB, IMAGE, RAY, Place
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.kit.exchange import Result
-from studio.ui.runs.places_view import CHECK, FORGET, Wanted
+from studio.ui.runs.places_view import CHECK, FORGET, OVER, Wanted
 
 
 def press(studio: Studio, wanted: Wanted, action: Action) -> Wanted:
-    """Check a place or forget it. Raises RunError."""
+    """Check a place, forget it, or forget a job that is over. Raises RunError."""
     if action.verb == CHECK:
         studio.check_place(action.key)
         return replace(wanted, said="")
     if action.verb == FORGET:
         studio.remove_place(action.key)
         return replace(wanted, said=f"{action.key} is forgotten. Its runs stay, and those at work there go on.")
+    if action.verb == OVER:
+        studio.forget_ending_job(action.key)
     return wanted
 
 

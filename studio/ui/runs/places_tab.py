@@ -23,6 +23,7 @@ KINDS = [("Ray cluster", RAY), ("Slurm cluster", SLURM), ("Hugging Face Jobs", H
 def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> None:
     """Lay the part out below the others and connect it. `opened` is the event of the tab being opened."""
     panel = Panel("places", Wanted(), draw=functools.partial(places_view.draw, studio))
+    panel.action_html("ending")
     whole = gr.Accordion("Places to train", open=False, visible=False, elem_classes="ls-more", elem_id="places-all")
     with panel.part("all", whole):
         html(fragments.note(places_view.ABOUT))

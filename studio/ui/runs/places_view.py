@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from studio.jobs.jobs import JobState
 from studio.jobs.places.book import HUB, IMAGE, KINDS, RAY, SLURM, Check, Place
+from studio.jobs.places.ending import Ending
 from studio.jobs.places.found import found_in_words
 from studio.studio import Studio
 from studio.ui.kit import fragments
@@ -16,7 +17,7 @@ from studio.ui.kit.drawn import Parts
 from studio.ui.kit.numbers import moment
 from studio.wording import counted
 
-CHECK, FORGET = "check", "forget"
+CHECK, FORGET, OVER = "check", "forget", "over"
 
 ABOUT = (
     "A run can train on a cluster, or on rented hardware, as on this machine: its curves, answers and checkpoints come "
@@ -54,18 +55,42 @@ class Wanted:
 
 
 def draw(studio: Studio, wanted: Wanted) -> Parts:
-    """Show all places to those who may add one, and nothing to others."""
+    """Show all places to those who may add one, and to everybody their jobs that shall end and may not have."""
+    ending = {"ending": str(fragments.stack(map(_ending, studio.ending.all())))}
     if not studio.may_add_places:
-        return {"all": gr.update(visible=False)}
+        return {"all": gr.update(visible=False), **ending}
     good = {each.name: each for each in studio.places.all()}
     names = studio.places.names()
     shown = [_card(name, good.get(name), studio.places.last_check(name), studio.place_check(name)) for name in names]
     return {
         "all": gr.update(visible=True, label=f"Places to train ({len(names):,})" if names else "Places to train"),
         "list": str(fragments.stack(shown)),
+        **ending,
         **{name: gr.update(visible=wanted.kind in kinds) for name, kinds in _FIELDS.items()},
         "said": str(fragments.line("good", wanted.said)) if wanted.said else "",
     }
+
+
+def _ending(job: Ending) -> Markup:
+    """Draw a job that shall end, which only the Hub can say is over."""
+    until = moment(job.until)
+    return fragments.stack(
+        [
+            fragments.line(
+                "warning",
+                f"A job at {job.place} may still cost money until {until}, and later if it still waits for room there.",
+            ),
+            fragments.note(
+                "The Hub has not said yet that it is over. The studio asks again as long as it knows the access token "
+                "that pays for it: give that one again if it was forgotten."
+            ),
+            fragments.note(
+                f"To end it yourself, look for {job.job} among the jobs of {job.owner} on the "
+                "Hugging Face Hub, and cancel it there."
+            ),
+            fragments.buttons(button("It is over", OVER, key=job.job, name=f"{job.job} is over", once=True)),
+        ]
+    )
 
 
 def _card(name: str, place: Place | None, check: Check | None, state: JobState[str]) -> Markup:

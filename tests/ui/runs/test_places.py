@@ -25,7 +25,7 @@ from studio.ui.configure import view as configure_view
 from studio.ui.configure.state import Selection as ConfigureSelection
 from studio.ui.kit.actions import Action
 from studio.ui.runs import actions, places_actions, places_view
-from studio.ui.runs.places_view import CHECK, FORGET, Wanted
+from studio.ui.runs.places_view import CHECK, FORGET, OVER, Wanted
 from studio.ui.runs.view import Selection
 from studio.ui.train import cards
 from tests.ui.fake_studio import FakeWorkers
@@ -87,7 +87,7 @@ def test_what_cannot_be_is_a_sentence(studio: Studio, change: dict[str, Any]) ->
 
 def test_a_visitor_of_a_public_address_sees_no_places_and_adds_none(studio: Studio) -> None:
     studio.settings = replace(studio.settings, host="0.0.0.0", password="a long password")
-    assert places_view.draw(studio, Wanted()).keys() == {"all"}
+    assert places_view.draw(studio, Wanted()).keys() == {"all", "ending"}
     with pytest.raises(RunError, match="Only an owner"):
         places_actions.add(studio, RAY)
     for verb in (CHECK, FORGET):
@@ -286,3 +286,44 @@ def test_a_run_whose_token_was_forgotten_before_its_turn_says_so_and_holds_up_no
     studio.tick()
     assert waits.is_alive()
     assert workers(studio).jobs[-1].variables == {HUB_TOKEN: TOKEN}
+
+
+def test_a_job_that_may_still_cost_money_is_said_until_it_is_known_to_be_over(studio: Studio) -> None:
+    """A job that nobody could end any more went on, and the page said that its run was stopped."""
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    dataset = studio.data.add_sample("order_slips").id
+    studio.hub_token.is_public = True
+    studio.give_hub_token(TOKEN)
+    runs = [studio.start_run(RunConfig(place="rented"), dataset) for _ in range(2)]
+    workers(studio).leave()
+    keys = ["run-0123456789abcde0", "run-0123456789abcde1"]
+    for run, key in zip(runs, keys, strict=True):
+        write_away(run.path, Away("rented", key, 2, True, seconds=3600, price_per_hour=0.4, owner="me"))
+    studio.places.remove("rented")
+    assert str(places_view.draw(studio, Wanted())["ending"]) == '<div class="ls-stack"></div>'
+    studio.move_run(runs[0].id, "")
+    studio.delete_run(runs[1].id)
+    said = str(places_view.draw(studio, Wanted())["ending"])
+    assert said.count("A job at rented may still cost money until") == 2
+    assert f"lora-studio-{keys[0]}-2 among the jobs of me" in said
+    places_actions.press(studio, Wanted(), Action(OVER, f"lora-studio-{keys[0]}-2"))
+    places_actions.press(studio, Wanted(), Action(OVER, "../../places"))
+    assert [each.job for each in studio.ending.all()] == [f"lora-studio-{keys[1]}-2"]
+    assert not any(TOKEN.encode() in path.read_bytes() for path in studio.settings.home.rglob("*") if path.is_file())
+
+
+def test_visitors_without_accounts_share_no_token_on_a_public_address(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token that one visitor gave paid for the runs of all others."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    studio.settings = replace(studio.settings, host="0.0.0.0", password="a long password")
+    with pytest.raises(RunError, match="whichever access token was given last"):
+        configure_actions.give_token(studio, ConfigureSelection(), token=TOKEN)
+    with pytest.raises(RunError, match="whichever access token was given last"):
+        studio.start_run(RunConfig(place="rented"), studio.data.add_sample("order_slips").id)
+    assert studio.runs.all() == ()
+    drawn = rented_place.parts(rented_place.look(studio, "rented"))
+    assert drawn["hub_token"]["visible"] is False
+    assert "Nobody can train there from this page" in str(drawn["hub_said"])

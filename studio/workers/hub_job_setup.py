@@ -1,4 +1,4 @@
-"""The first steps of a job on the Hugging Face Hub, run as `python -c`: nothing of the studio is there yet.
+"""Sets up a job on the Hugging Face Hub, run there as `python -c`: nothing of the studio is there yet.
 
 Installs the packages that the image lacks, fetches the studio's code from the bucket, and becomes its agent.
 """
@@ -13,11 +13,12 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
-_PLAN = "STUDIO_FIRST_STEPS"
+_PLAN = "STUDIO_JOB_SETUP"
 _BEGAN = "STUDIO_JOB_BEGAN"
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "STUDIO_HUB_TOKEN")
 
 
 def missing(wanted: Sequence[Sequence[str]]) -> list[str]:
@@ -32,9 +33,15 @@ def missing(wanted: Sequence[Sequence[str]]) -> list[str]:
 
 
 def installer() -> list[str]:
-    """Return the command that installs packages for this Python."""
+    """Return the command that installs packages for this Python, and runs no code of theirs."""
     uv = shutil.which("uv")
-    return [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+    pip = [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+    return [*pip, "--only-binary", ":all:"]
+
+
+def without_tokens(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of what installs packages, which has no use for the access token of a person."""
+    return {name: value for name, value in environment.items() if name not in _TOKENS}
 
 
 def fetch_code(bucket: str, path: str, sha256: str, *, folder: Path) -> None:
@@ -55,7 +62,7 @@ def main(environment: MutableMapping[str, str]) -> None:
     plan = json.loads(environment.pop(_PLAN))
     lacking = missing(plan["packages"])
     if lacking:
-        subprocess.run([*installer(), *lacking], check=True)
+        subprocess.run([*installer(), *lacking], check=True, env=without_tokens(environment))
     folder = Path(tempfile.mkdtemp(prefix="lora-studio-"))
     fetch_code(plan["bucket"], plan["code"], plan["sha256"], folder=folder)
     os.chdir(folder)

@@ -147,7 +147,7 @@ def test_a_run_on_the_hub_ends_as_one_here_and_the_token_is_in_no_file(rented: R
     assert found_in == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) 
     assert len(rented.hub.jobs) == 1, "the job was paid for twice"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.ground.scheduler.stop(run.id)
@@ -173,7 +173,7 @@ def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, stead
     assert read_away(run.path).spent_usd > first.spent_usd  # type: ignore[union-attr]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.hub.cancel(rented.job())
@@ -183,7 +183,7 @@ def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, stea
     assert any(isinstance(event, Noted) and "ended without a word" in event.text for event in events(run))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_run_whose_cap_is_reached_keeps_its_work_and_goes_on_with_a_higher_one(
     rented: Rented, steady: Expected
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_run_whose_cap_is_reached_keeps_its_work_and_goes_on_with_a_higher_one
     assert paid(run)[-1].usd > CAP * 6 / 7, "what the first job cost was forgotten"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_token_that_expires_and_a_hub_that_is_away_lose_nothing(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.hub.failures = [("/api", 401, 10**6)]
@@ -337,6 +337,7 @@ def test_a_run_without_a_worker_is_given_up_and_the_studio_ends_its_job(
     assert rented.job().stage == "CANCELED"
 
 
+@pytest.mark.faults
 def test_a_run_that_is_resumed_is_followed_again_and_its_job_not_ended(
     rented: Rented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +353,7 @@ def test_a_run_that_is_resumed_is_followed_again_and_its_job_not_ended(
     assert len(rented.hub.jobs) == 1
 
 
+@pytest.mark.faults
 def test_a_worker_that_is_too_busy_to_stop_is_killed_and_its_job_ended(
     rented: Rented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +417,7 @@ def test_a_job_that_is_refused_costs_nothing_and_the_next_one_is_asked_for_at_th
     assert read_away(run.path).seconds == seconds  # type: ignore[union-attr]
 
 
+@pytest.mark.faults
 def test_a_run_that_was_asked_to_stop_before_and_is_resumed_goes_on_in_another_job(rented: Rented) -> None:
     """It found the old request at the place, stopped a second time, and said that it was asked to end there."""
     run = rented.training()

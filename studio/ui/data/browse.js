@@ -9,13 +9,18 @@ studio.showArrived = ({props, watch}) => {
 
 // Shows why something could not be brought in, where that comes after the page was opened.
 function showRefused(opened) {
+  const bring = document.getElementById('data-bring');
+  if (!bring) {  // it is drawn beside what calls this, in a moment
+    setTimeout(() => showRefused(opened), 200);
+    return;
+  }
   const refused = () => document.querySelectorAll('#data-imports [role=alert]');
   let count = 0;
   new MutationObserver(() => {
     const found = refused();
     if (found.length > count && performance.now() - opened > 4000) found[found.length - 1].scrollIntoView({block: 'nearest'});
     count = found.length;
-  }).observe(document.getElementById('data-bring').parentElement, {subtree: true, childList: true});
+  }).observe(bring.parentElement, {subtree: true, childList: true});
 }
 
 function showData(props) {

@@ -177,6 +177,9 @@ class Studios:
 
     def _end_jobs(self) -> None:
         """End the jobs of all accounts that shall end, each with the token of its account, as far as that is known."""
+        with self._guard:
+            if not any(token.is_known for token in (*self._hub_tokens.values(), *self._tokens_of_removed)):
+                return
         shared, accounts = self.settings.home, self.people.all()
         with self._guard:
             known = {id: token.known for id, token in self._hub_tokens.items()}

@@ -5,7 +5,7 @@ import logging
 import operator
 import re
 from collections.abc import Container
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 from studio.compare.pane_models import KeptRuns, PaneModel
@@ -39,7 +39,7 @@ def repeats_itself(text: str) -> bool:
 
 def _loops(words: list[str]) -> bool:
     for period in range(1, min(_LONGEST_REPEATED, len(words) // 3) + 1):
-        pairs = zip(reversed(words), reversed(words[:-period]), strict=False)
+        pairs = zip(reversed(words), islice(reversed(words), period, None), strict=False)
         repeated = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         if repeated >= max(2 * period, _FEWEST_REPEATED):
             return True

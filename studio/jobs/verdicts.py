@@ -19,7 +19,6 @@ from studio.jobs.evaluation_report import (
     Forgetting,
     beside,
 )
-from studio.wording import Tone
 
 _PLAIN = {
     "accuracy": "Right labels",
@@ -48,7 +47,7 @@ _MOST_ROWS = 100_000
 class Sentence:
     """One thing that is said. `kind` is "good", "bad", "warning" or "quiet"."""
 
-    kind: Tone
+    kind: wording.Tone
     text: str
 
 

@@ -16,7 +16,7 @@ from huggingface_hub.errors import BucketBatchError, HfHubHTTPError, HFValidatio
 
 from studio.errors import MirrorError
 from studio.mirror.contents import CONTENTS, TABLE
-from studio.models.hub import TransportError
+from studio.models.hub import TransportError, status_of
 
 _MOST_AT_ONCE = 200
 
@@ -101,7 +101,7 @@ class Bucket:
             try:
                 tree = list(self._api.list_bucket_tree(self._name, self._prefix + CONTENTS, recursive=True))
             except HfHubHTTPError as error:
-                if error.response.status_code != 404:
+                if status_of(error) != 404:
                     raise
                 self._api.bucket_info(self._name)  # the bucket is there, and the folder is not yet
                 return set()
@@ -161,7 +161,7 @@ class Bucket:
             raise MirrorError("The storage of the Hugging Face Hub cannot be reached, or refuses.", _AGAIN) from error
 
     def _refused(self, error: HfHubHTTPError) -> MirrorError:
-        status, tokens = int(error.response.status_code), f"{self._address}/settings/tokens"
+        status, tokens = status_of(error), f"{self._address}/settings/tokens"
         if status == 401:
             return MirrorError(
                 "The Hugging Face Hub does not know the access token in HF_TOKEN: it is wrong, or has expired.",

@@ -49,6 +49,18 @@ PATIENCE_SECONDS = 4.0
 """How long the Hub may take to give a first sign of life."""
 
 
+def status_of(error: HfHubHTTPError) -> int:
+    """Return the status with which the Hub refused."""
+    return int(error.response.status_code)
+
+
+def only_reads(who: Mapping[str, Any]) -> bool:
+    """Tell whether an access token may read and nothing else, by what the Hub says of who has it."""
+    auth = who.get("auth")
+    told = auth.get("accessToken") if isinstance(auth, dict) else None
+    return isinstance(told, dict) and told.get("role") == "read"
+
+
 @dataclass(frozen=True)
 class Hub:
     """The Hugging Face Hub as this machine sees it. None takes the address and the cache that the environment names.

@@ -17,7 +17,7 @@ from huggingface_hub.errors import BucketBatchError, HfHubHTTPError, HFValidatio
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from studio.errors import NoAnswer, RunError, StorageFull
-from studio.models.hub import TransportError
+from studio.models.hub import TransportError, only_reads, status_of
 
 _AGAIN = "It is tried again."
 _UNITS = {"second": 3600.0, "minute": 60.0, "hour": 1.0}
@@ -83,9 +83,7 @@ class HubCompute:
                 f"The access token is that of '{me[:80]}', who is not in '{namespace}' on the Hugging Face Hub.",
                 f"Give a token of somebody who is, or let the place use {me[:80]}.",
             )
-        auth = who.get("auth")
-        told = auth.get("accessToken") if isinstance(auth, dict) else None
-        if isinstance(told, dict) and told.get("role") == "read":
+        if only_reads(who):
             raise RunError(
                 f"The access token of '{me[:80]}' may read and nothing else, and a job and its files need more.",
                 f"Make one with the right to write, or with those to Jobs and buckets, on {self._tokens}.",
@@ -138,7 +136,7 @@ class HubCompute:
             try:
                 return _seen(self._api.inspect_job(job_id=id, namespace=owner))
             except HfHubHTTPError as error:
-                if _status(error) != 404:
+                if status_of(error) != 404:
                     raise
                 log.info("The Hub has no record of the job %s", id, exc_info=True)
                 return None
@@ -212,7 +210,7 @@ class HubCompute:
             tree = self._api.list_bucket_tree(bucket, folder, recursive=True)
             return [each.path for each in tree if each.type == "file" and each.path.startswith(f"{folder}/")]
         except HfHubHTTPError as error:
-            if _status(error) != 404:
+            if status_of(error) != 404:
                 raise
             log.debug("There is no folder %s", folder, exc_info=True)
             return []
@@ -248,7 +246,7 @@ class HubCompute:
             raise NoAnswer("The storage of the Hugging Face Hub cannot be reached, or refuses.", _AGAIN) from error
 
     def _refused(self, error: HfHubHTTPError, *, is_job: bool) -> RunError:
-        status, billing = _status(error), f"{self._address}/settings/billing"
+        status, billing = status_of(error), f"{self._address}/settings/billing"
         if status == 401:
             return RunError(
                 "The Hugging Face Hub does not know this access token (status 401): it is wrong, or has expired.",
@@ -302,7 +300,3 @@ def _seen(found: Any) -> SeenJob:
         str(found.status.message or "")[:_LONGEST_SAID],
         min(max(0, int(seconds or 0)), _MOST_SECONDS),
     )
-
-
-def _status(error: HfHubHTTPError) -> int:
-    return int(error.response.status_code)

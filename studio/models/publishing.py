@@ -21,7 +21,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from studio.errors import ExportError
 from studio.models.download import REPORT_EVERY_SECONDS, Listener, Stopped, answers
-from studio.models.hub import PATIENCE_SECONDS, TransportError, is_offline, plain_http
+from studio.models.hub import PATIENCE_SECONDS, TransportError, is_offline, only_reads, plain_http, status_of
 
 log = logging.getLogger(__name__)
 
@@ -150,9 +150,7 @@ def ensure_may_write(who: Any, target: Target, address: str) -> None:
             f"The access token is that of '{me[:80]}', who may not write to repositories of '{target.owner}'.",
             f"Publish to {me[:80]}/{target.name.partition('/')[2]}, or give a token of {target.owner}.",
         )
-    auth = who.get("auth")
-    told = auth.get("accessToken") if isinstance(auth, dict) else None
-    if isinstance(told, dict) and told.get("role") == "read":
+    if only_reads(who):
         raise ExportError(
             f"The access token of '{me[:80]}' may read and not write.",
             f"Make one with the right to write on {address}/settings/tokens.",
@@ -167,7 +165,7 @@ def _look(api: Any, target: Target, address: str) -> dict[str, RepoFile] | None:
     try:
         info = api.model_info(target.name)
     except RepositoryNotFoundError as error:
-        if _status(error) == 401:
+        if status_of(error) == 401:
             raise
         return None
     if bool(info.private) == target.public:
@@ -301,12 +299,8 @@ def in_words(target: Target, address: str) -> Iterator[None]:
         raise _broken(error) from error
 
 
-def _status(error: HfHubHTTPError) -> int:
-    return int(error.response.status_code)
-
-
 def _refused(target: Target, error: HfHubHTTPError, address: str) -> ExportError:
-    status = _status(error)
+    status = status_of(error)
     if status == 401:
         return ExportError(
             "The Hugging Face Hub does not know this access token (status 401): it is wrong, or has expired.",

@@ -13,7 +13,6 @@ import gradio as gr
 from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers, check_asked
 from studio.compare.asking import Chosen, aligned, cut_off, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
-from studio.compare.doubts import learned_digits
 from studio.compare.pane_models import find_model, models_beside, why_apart
 from studio.errors import StudioError
 from studio.keeping import KeptFiles
@@ -90,19 +89,13 @@ class Asking:
         """Stream the answers to one question. Returns the conversation with them, and whether all came to their end."""
         client, generation = self._studio.chat, chat.generation
         now = Answers(tuple(Growing() for _ in panes), READING if client.is_running else WAKING)
-        known = [learned_digits(self._studio, pane.model) for pane in panes]
+        before = [
+            chat_view.told(self._studio, pane.model, said, place, marks=chat.marks)
+            for place, pane in enumerate(panes, start=1)
+        ]
 
         def frame() -> dict[str, Any]:
-            return chat_view.answering(
-                panes,
-                said,
-                question,
-                now.panes,
-                generation=generation,
-                waiting=now.waiting,
-                marks=chat.marks,
-                known=known,
-            )
+            return chat_view.answering(panes, before, question, now.panes, generation=generation, waiting=now.waiting)
 
         try:
             yield Result(chat, {**start, **frame()})

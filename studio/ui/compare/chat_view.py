@@ -41,9 +41,6 @@ NEW = ""
 
 MOST_LISTED = 200
 
-Known = frozenset[str] | None
-"""The digits that a model learned from; None where that is not known."""
-
 
 def talks(
     studio: Studio,
@@ -61,7 +58,7 @@ def talks(
     for place in PLACES:
         talk = _talk(conversation, place)
         model = panes[place - 1] if place <= len(panes) else None
-        turns = _turns(conversation, place, learned_digits(studio, model) if talk.turns else None, marks=marks)
+        turns = told(studio, model, conversation, place, marks=marks)
         parts[f"talk_{place}"] = chat_html.talk(
             _pane(place), turns, purpose=PURPOSES[place - 1], missed=max(0, asked - len(turns))
         )
@@ -72,20 +69,17 @@ def talks(
 
 def answering(
     panes: Sequence[Chosen],
-    conversation: Conversation,
+    before: Sequence[Sequence[Said]],
     question: str,
     grown: Sequence[Growing],
     *,
     generation: GenerationSettings,
     waiting: str,
-    marks: bool,
-    known: Sequence[Known],
 ) -> dict[str, Any]:
-    """Show a question that is being answered, as far as the answers have come; `known` is what each pane learned."""
+    """Show a question that is being answered, as far as the answers have come; `before` is what was `told` before."""
     parts: dict[str, Any] = {}
     whole = _beside_whole([pane.model for pane in panes])
-    for place, (pane, growing, digits_known) in enumerate(zip(panes, grown, known, strict=True), start=1):
-        turns = _turns(conversation, place, digits_known, marks=marks)
+    for place, (pane, growing, turns) in enumerate(zip(panes, grown, before, strict=True), start=1):
         now = (
             chat_html.failed(question, growing.trouble)
             if growing.trouble
@@ -194,9 +188,10 @@ def _pane(place: int) -> str:
     return f"Conversation with model {place}"
 
 
-def _turns(conversation: Conversation, place: int, known: Known, *, marks: bool) -> list[Said]:
-    """Write what a pane was asked and answered before, with what is doubtful in it."""
+def told(studio: Studio, model: PaneModel | None, conversation: Conversation, place: int, *, marks: bool) -> list[Said]:
+    """Write what the model of a pane was asked and answered, with what is doubtful in it."""
     turns = _talk(conversation, place).turns
+    known = learned_digits(studio, model) if turns else None
     return [
         _with_doubts(_said(conversation, place, at, marks=marks), turns[: at + 1], known) for at in range(len(turns))
     ]
@@ -215,8 +210,8 @@ def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Sa
     return replace(said, note=HELD_AGAINST) if other is None and place == 1 else said
 
 
-def _with_doubts(said: Said, turns: Sequence[Turn], known: Known) -> Said:
-    """Add what is doubtful in the last of these answers; `known` are the digits that its model learned from."""
+def _with_doubts(said: Said, turns: Sequence[Turn], known: frozenset[str] | None) -> Said:
+    """Add what is doubtful in the last of these answers; `known` is as `learned_digits` has it."""
     answer = turns[-1].answer
     if answer.trouble:
         return said

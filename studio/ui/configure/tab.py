@@ -22,7 +22,7 @@ from studio.ui.configure.draft import Draft
 from studio.ui.configure.state import Selection, settle
 from studio.ui.data.tab import DataTab
 from studio.ui.kit import form, fragments
-from studio.ui.kit.components import html, unchecked
+from studio.ui.kit.components import html, token_field, unchecked
 from studio.ui.kit.errors import report_errors
 from studio.ui.kit.panel import Panel
 
@@ -123,9 +123,7 @@ def _build_token(panel: Panel[Selection]) -> tuple[gr.Textbox, gr.Button]:
         panel.html("hub_said")
         with panel.part("hub_token", gr.Column()):
             about = "It pays for your runs on the Hugging Face Hub. It is kept until the studio stops, and in no file."
-            token = gr.Textbox(
-                label="Your access token", type="password", placeholder="hf_...", info=about, elem_id="hub-token"
-            )
+            token = token_field(label="Your access token", info=about, elem_id="hub-token")
             give = gr.Button("Use this token", size="sm", elem_id="hub-token-give")
     return token, give
 

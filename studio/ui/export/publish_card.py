@@ -9,7 +9,7 @@ from studio.studio import Studio
 from studio.ui.export import publish_view
 from studio.ui.export.state import PRIVATE, PUBLIC, Selection
 from studio.ui.kit import fragments
-from studio.ui.kit.components import html
+from studio.ui.kit.components import html, token_field
 from studio.ui.kit.exchange import Result
 from studio.ui.kit.panel import Panel
 
@@ -97,10 +97,8 @@ def _build_fields(panel: Panel[Selection]) -> gr.Textbox:
         ),
         redraws_on="blur",
     )
-    return gr.Textbox(
+    return token_field(
         label="Access token",
-        type="password",
-        placeholder="hf_...",
         info="For this once, and kept nowhere. Leave it empty to publish as whoever is logged in on this machine.",
         elem_id="export-publish-token",
     )

@@ -43,6 +43,11 @@ def _as_it_is(self: gr.components.Component, payload: Any) -> Any:
     return payload
 
 
+def token_field(*, label: str, info: str, elem_id: str, visible: bool = True) -> gr.Textbox:
+    """Make the field of an access token for the Hugging Face Hub, which no state keeps."""
+    return gr.Textbox(label=label, type="password", placeholder="hf_...", info=info, visible=visible, elem_id=elem_id)
+
+
 def picker(
     *,
     label: str,

@@ -12,7 +12,7 @@ import gradio as gr
 from studio.jobs.places.book import HUB, RAY, SLURM
 from studio.studio import Studio
 from studio.ui.kit import fragments
-from studio.ui.kit.components import html, unchecked
+from studio.ui.kit.components import html, token_field, unchecked
 from studio.ui.kit.panel import Panel
 from studio.ui.runs import places_actions, places_view
 from studio.ui.runs.places_view import Wanted
@@ -46,7 +46,13 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> None
             _text(panel, "python", "Python", "The command there that has the studio's requirements.")
             _number(panel, "runs_at_once", "Runs at once", "How many runs train there at the same time.")
             _number(panel, "gpus", "GPUs", "How many of them each run gets.")
-        token = token_field("places-token")
+        token = token_field(
+            label="Your access token",
+            info="For jobs on the Hugging Face Hub, which you pay for. It is kept until the studio stops, and in no "
+            "file.",
+            elem_id="places-token",
+            visible=False,
+        )
         panel.part("token", token)
         add = gr.Button("Add and check", size="sm", elem_id="places-add")
         panel.html("said")
@@ -57,18 +63,6 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> None
         functools.partial(places_actions.add, studio),
         given={"token": token},
         also={"emptied_token": token},
-    )
-
-
-def token_field(elem_id: str) -> gr.Textbox:
-    """Return the field of an access token for the Hub, which no state keeps."""
-    return gr.Textbox(
-        label="Your access token",
-        type="password",
-        placeholder="hf_...",
-        info="For jobs on the Hugging Face Hub, which you pay for. It is kept until the studio stops, and in no file.",
-        visible=False,
-        elem_id=elem_id,
     )
 
 
